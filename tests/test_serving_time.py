@@ -162,8 +162,8 @@ def test_users_without_a_place_beside_measured_runs(
     first_s: float,
 ) -> None:
     """DeepSeek-R1 under TensorRT-LLM, prompts on GPUs of their own, more users than those that decode take at a time: runs that
-    NVIDIA aiconfigurator-core 0.12.0 carries, started by NVIDIA/srt-slurm's recipes. The first token is within 40% (without
-    max_num_seqs below 70%); of H100s, where answers take a half longer than estimated, it is the furthest off.
+    NVIDIA aiconfigurator-core 0.12.0 carries, started by NVIDIA/srt-slurm's recipes. The first token is within 40%, and
+    nearer than without max_num_seqs; of H100s, where answers take a half longer than estimated, it is the furthest off.
     """
     asked: dict[str, Any] = {"hardware": f"{gpus}x{hardware}", "engine": "trtllm", "dtype": dtype, "kv_dtype": "fp8"}
     asked |= {"prompt": lengths[0], "output": lengths[1], "batch": users, "ep": gpus, "attention_dp": groups}
@@ -172,7 +172,7 @@ def test_users_without_a_place_beside_measured_runs(
     assert limited.estimate[0].ttft_s == pytest.approx(first_s, rel=0.4)
     assert limited.places == sequences * workers
     free = llmcx.serve("deepseek-v3", **asked).estimate[0]
-    assert free.ttft_s < 0.7 * first_s
+    assert abs(free.ttft_s - first_s) > abs(limited.estimate[0].ttft_s - first_s)
 
 
 def test_places_of_a_copy() -> None:

@@ -133,9 +133,10 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
     with percentiles for ``shares`` of the requests.
 
     An answer takes ttft + output · tpot, and each user has one at a time; of the bound, a request costs t_prefill + output ·
-    t_decode(batch) / batch / tokens per step. With ``chunk``, prompts ride along with decode steps: the first token waits for
-    all pieces, each a step long. ``apart``, a user's tokens wait for no prompt, and a request for nothing but its own. Of more
-    users than ``places`` the others wait for one.
+    t_decode(batch) / batch / tokens per step, and nobody's tokens wait for a prompt, for an engine may let all of those come
+    first. With ``chunk``, prompts ride along with decode steps: the first token waits for all pieces, each a step long.
+    ``apart``, a user's tokens wait for no prompt, and a request for nothing but its own. Of more users than ``places`` the others
+    wait for one.
     """
     if load.apart is not None:
         return Pool(server, load, load.apart.prompts(server.setup)).point(load.apart, batch, usd_per_hour, shares)
@@ -155,13 +156,13 @@ def point(server: Server, load: Load, batch: int, usd_per_hour: float | None, sh
     first = server.first(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk)
     if server.bands() is None:
         request = added + load.output * per_token / batch
-        tpot = request * batch / load.output if batch > 1 else per_token
+        tpot = per_token
     else:
-        tpot = token(per_token, added, batch, load.output, first) if batch > 1 else per_token
+        tpot = token(per_token, added, batch, load.output, first)
         request = (first + load.output * tpot) / batch
     firsts = server.firsts(load.prompt, load.cached, load.output, batch, seconds_step, load.chunk) if shares else None
     if firsts is not None:
-        came = batch * spec.tokens / load.output if batch > 1 else 0.0
+        came = (batch - 1) * spec.tokens / load.output
         gaps = seconds_step, added, came, server.together(load.prompt - load.cached, load.chunk)
         told = percentiles(shares, firsts, per_tokens(per_token, added, batch, load.output, first), gaps)
     return pointed(server, load, batch, first, tpot, load.output / request, step.largest, usd_per_hour, told)

@@ -19,18 +19,19 @@ together: from the simulation.
 
 
 def per_token(step: float, prompt: float, users: float, output: float, first: float = 0.0) -> float:
-    """Seconds between tokens of one user, x = step + users · prompt · x / (first + output · x).
+    """Seconds between tokens of one user, x = step + (users - 1) · prompt · x / (first + output · x).
 
-    In the time of a round, ``first`` to the first token and output · x for the others, each of ``users`` brings a new prompt,
-    which adds ``prompt`` seconds to the steps of those who get tokens then; a step of decoding takes ``step`` seconds. Source: Yu
-    et al. 2022, Orca, OSDI (continuous batching); steady state.
+    In the time of a round, ``first`` to the first token and output · x for the others, each of the other ``users`` brings a new
+    prompt, which adds ``prompt`` seconds to the steps of those who get tokens then; his own comes before his tokens. A step of
+    decoding takes ``step`` seconds. Source: Yu et al. 2022, Orca, OSDI (continuous batching); steady state.
 
-    >>> per_token(0.01, 0.1, 50, 1000), round(per_token(0.01, 0.1, 50, 1000, 1.0), 5)
-    (0.015, 0.01468)
+    >>> per_token(0.01, 0.1, 51, 1000), round(per_token(0.01, 0.1, 51, 1000, 1.0), 5), per_token(0.01, 0.1, 1, 1000, 1.0)
+    (0.015, 0.01468, 0.01)
     """
-    if not first:
-        return step + users * prompt / output
-    whole = output * step + users * prompt - first
+    others = users - 1
+    if others <= 0 or not first:
+        return step + max(0.0, others) * prompt / output
+    whole = output * step + others * prompt - first
     return (whole + sqrt(whole * whole + 4 * output * step * first)) / (2 * output)
 
 
@@ -64,14 +65,14 @@ def first_token(
 
     Of :data:`ROUNDS` requests of a user one is in the burst at the start, where half of the others' prompts come first: (users +
     ``together``) / 2 · (prompt + step / together), with ``together`` prompts a step (below 1: a prompt takes several). Each of
-    the others waits for half a step, then for its own prompt, and for those that came just before: with the load ρ = users ·
-    prompt / (users · prompt + SPREAD · answer), prompt · ρ / (2 (1 - ρ)), as in an M/D/1 queue (Kleinrock 1975, sec. 5.3).
+    the others waits for half a step, then for its own prompt, and for those that came just before: with the load ρ of
+    :func:`busy`, prompt · ρ / (2 (1 - ρ)), as in an M/D/1 queue (Kleinrock 1975, sec. 5.3).
 
     Where layers are in ``stages``, the next prompt follows when the first of them is free, after a share of the step; a prompt
     goes through the others too, which takes ``further`` seconds besides the step's own, and those in the same pass with it.
 
     >>> round(first_token(0.1, 0.01, 1, 1000, 8), 3), round(first_token(0.1, 0.01, 64, 1000, 8), 3)
-    (0.1, 0.5)
+    (0.1, 0.499)
     """
     pieces = max(1.0, 1 / together)
     each = step / stages
@@ -94,12 +95,14 @@ def _later(prompt: float, step: float, users: float, output: float, together: fl
 
 
 def busy(prompt: float, users: float, answer: float) -> float:
-    """The load that prompts are, in the time in which those of a round come.
+    """The load that a request finds, prompts of the other users in the time in which those of a round come (the arrival theorem;
+    Lavenberg and Reiser 1980, J. Appl. Prob. 17(4)).
 
-    >>> busy(0.1, 64, 12.8)
-    0.5
+    >>> busy(0.1, 65, 12.8), busy(0.1, 1, 12.8)
+    (0.5, 0.0)
     """
-    return users * prompt / (users * prompt + SPREAD * answer)
+    brought = max(0.0, users - 1) * prompt
+    return brought / (brought + SPREAD * answer)
 
 
 def first_tokens(
@@ -131,12 +134,13 @@ def per_tokens(step: float, prompt: float, users: float, output: float, first: f
 
     >>> from llmcx.engines.spread import percentile
     >>> [round(percentile(per_tokens(0.01, 0.1, 50, 1000), share), 4) for share in (0.5, 0.9, 0.99)]
-    [0.015, 0.0153, 0.0156]
+    [0.0149, 0.0152, 0.0155]
     """
     token = per_token(step, prompt, users, output, first)
-    if users <= 1:
+    if users <= 1 or not prompt:
         return [(1.0, Spread(step, 0.0, 0.0))]
-    deviation = UNEVEN * users**0.5 * prompt / output
+    come = (token - step) * output / prompt * users / (users - 1)  # of all users' prompts, those that come meanwhile
+    deviation = UNEVEN * sqrt(max(0.0, come)) * prompt / output
     return [(1 / ROUNDS, Even(step, token)), (1 - 1 / ROUNDS, Spread(step, token - step, deviation * deviation))]
 
 
@@ -146,7 +150,7 @@ def first_token_apart(alone: float, each: float, token: float, users: float, out
     longer than answers, users wait for them: users · each - output · token.
 
     >>> round(first_token_apart(0.1, 0.1, 0.01, 64, 1000, 8), 3), round(first_token_apart(0.1, 0.1, 0.01, 200, 1000, 8), 3)
-    (0.508, 10.0)
+    (0.507, 10.0)
     """
     later = _later_apart(alone, each, token, users, output)
     return max(_burst_apart(each, users, together) / ROUNDS + later * (1 - 1 / ROUNDS), users * each - output * token)
@@ -177,7 +181,7 @@ def first_tokens_apart(alone: float, each: float, token: float, users: float, ou
 
     >>> from llmcx.engines.spread import percentile
     >>> [round(percentile(first_tokens_apart(0.1, 0.1, 0.01, 64, 1000, 8), share), 2) for share in (0.5, 0.9, 0.99)]
-    [0.14, 0.88, 5.84]
+    [0.14, 0.87, 5.84]
     """
     behind = _later_apart(alone, each, token, users, output) - alone
     least = min(max(1.0, together), max(1.0, users)) * each

@@ -240,14 +240,21 @@ class Server:
 
     def beyond(self, prompt: int, cached: int, users: int, context: int, many: int) -> float:
         """Seconds that a pass of ``many`` prompts takes beyond the step of ``users`` that it is in."""
-        return self.prompts_pass(prompt, cached, many).total
+        return self.prompts_pass(prompt, cached, many).total - self.shared(prompt, cached, users, context, many)
+
+    def shared(self, prompt: int, cached: int, users: int, context: int, many: int) -> float:
+        """Seconds of a pass of ``many`` prompts that a step of ``users`` takes anyway: weights are read once for both, whatever
+        bounds the step.
+        """
+        own, step = self.prompts_pass(prompt, cached, many), self.step(users, context, 1)
+        return own.overhead + min(own.weights, step.weights + step.compute)
 
     def first(self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None) -> float:
         """Seconds to the first token among other users; of the bound, nobody waits but for the prompt, in pieces of ``chunk`` a
         step.
         """
         if self.bands() is not None:
-            besides, of = self._riding(prompt, cached, output, users, step, chunk)
+            besides, of = self.riding(prompt, cached, output, users, step, chunk)
             return besides + first_token(*of)
         pieces = 0 if chunk is None else -(-(prompt - cached) // chunk)
         each = step / self.setup.pp  # of a stage, which is when the next piece follows
@@ -257,14 +264,16 @@ class Server:
         """:meth:`first` over requests; None of the bound."""
         if self.bands() is None:
             return None
-        besides, of = self._riding(prompt, cached, output, users, step, chunk)
+        besides, of = self.riding(prompt, cached, output, users, step, chunk)
         return [(share, each.later(besides)) for share, each in first_tokens(*of)]
 
-    def _riding(
+    def riding(
         self, prompt: int, cached: int, output: int, users: int, step: float, chunk: int | None
     ) -> tuple[float, tuple[float, float, float, float, float, float, int]]:
         """Seconds of a request besides, and what :func:`~llmcx.engines.closed_loop.first_token` asks for."""
         own, further, besides = self.passing(prompt, cached, chunk)
+        if users > 1 and self.setup.pp == 1:
+            own -= self.shared(prompt, cached, users, prompt + output // 2, 1)
         among, together = users / self.setup.attention_dp, self.together(prompt - cached, chunk)
         return besides, (own, step, among, output, together, further, self.setup.pp)
 

@@ -12,6 +12,10 @@ NORMAL = {0.5: 0.0, 0.9: 1.2815515655446004, 0.99: 2.3263478740408408}
 """Standard deviations above the mean below which such shares of a normal distribution lie."""
 
 
+LEAST = 0.01
+"""A Weibull of a smaller power is beyond what a float holds; nearly all of its requests take the least time by then."""
+
+
 class Spread(NamedTuple):
     """Seconds of a request: ``least``, and more, which is ``mean`` seconds on average, with a ``variance``; a gamma distribution
     (by the cube root of Wilson and Hilferty 1931, PNAS 17(12)), or where it is wider than an exponential one a Weibull.
@@ -33,7 +37,7 @@ class Spread(NamedTuple):
         if shape >= 1:
             root = 1 - 1 / (9 * shape) + NORMAL[share] / (3 * sqrt(shape))
             return self.least + self.mean * (root * root * root)
-        power = shape**0.543
+        power = max(LEAST, shape**0.543)
         return self.least + self.mean / gamma(1 + 1 / power) * exp(log(-log(1 - share)) / power)
 
     def below(self) -> Callable[[float], float]:
@@ -55,7 +59,7 @@ class Spread(NamedTuple):
                 return 0.5 * (1 + erf((((seconds - least) / mean) ** (1 / 3) - 1 + less) * 3 * root / two))
 
             return normal
-        power = shape**0.543
+        power = max(LEAST, shape**0.543)
         scale = gamma(1 + 1 / power)
         return lambda seconds: 1 - exp(-(((seconds - least) * scale / mean) ** power)) if seconds > least else 0.0
 

@@ -441,7 +441,7 @@ def band(rows: list[Scored], at: int) -> list[float]:
 
 def written(engine: str, by: Schedule, rows: int, bands: dict[str, dict[str, list[float]]]) -> str:
     """A file of presets/engines."""
-    numbers = {key: float(f"{max(0.0, round(getattr(by, key), 6)):.4g}") for key in (TOKEN | FIRST | HANDED)}
+    numbers = {key: float(f"{max(0.0, round(getattr(by, key), 4)):.4g}") for key in (TOKEN | FIRST | HANDED)}
     numbers["together"] = by.together
     numbers["behind"] = BEHIND[engine]
     lines = "".join(f"  {key}: {value:g}\n" for key, value in numbers.items())

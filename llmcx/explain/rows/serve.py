@@ -102,16 +102,14 @@ def point(name: str, server: Server, load: Load, got: Point, price: float | None
         first, per, added = _together(server, load, batch, token, first, added)
     if added:
         put.append(("a prompt among the steps, s", *added, _ORCA))
-    if load.apart is None and batch > 1 and not (isinstance(server, Timed) and together and server.schedule.at_once):
+    among = load.apart is None and server.bands() is not None
+    if among and batch > 1 and not (isinstance(server, Timed) and together and server.schedule.at_once):
         prompt = server.prompt(load.prompt, load.cached, batch, context, load.chunk)
-        output, users = f"{load.output:,}", f"{batch:,}"
-        if server.bands() is None:
-            per = "token + users·prompt / output", f"{token:.9g} + {users}·{prompt:.9g} / {output}"
-        else:
-            whole = f"({output}·{token:.9g} + {users}·{prompt:.9g} - {first_s:.9g})"
-            numbers = f"({whole} + ({whole}^2 + 4·{output}·{token:.9g}·{first_s:.9g})^0.5) / (2·{output})"
-            per = "x = token + users·prompt·x / (first token + output·x)", numbers
-    if load.apart is None and server.bands() is not None:
+        output = f"{load.output:,}"
+        whole = f"({output}·{token:.9g} + {batch - 1:,}·{prompt:.9g} - {first_s:.9g})"
+        numbers = f"({whole} + ({whole}^2 + 4·{output}·{token:.9g}·{first_s:.9g})^0.5) / (2·{output})"
+        per = "x = token + (users - 1)·prompt·x / (first token + output·x)", numbers
+    if among:
         request = (first_s + load.output * got.tpot_s) / batch
     if places is not None and load.apart is None:
         answered = f"({first_s:.9g} + {load.output:,}·{got.tpot_s:.9g})"
@@ -254,15 +252,13 @@ def _first(
         from llmcx.explain.rows import stages
 
         return *stages.first(server, load, batch, step), request
-    own, besides = server.alone(load.prompt, load.cached)
-    alone = written(own, "pass")
+    alone = written(server.alone(load.prompt, load.cached)[0], "pass")
     if server.bands() is not None:
-        ahead = written(server.together(new, load.chunk), "together")
+        of_prompt = load.prompt, load.cached, load.output, batch, step, load.chunk
+        besides, (own, _, among, output, ahead, *_) = server.riding(*of_prompt)
         groups = server.setup.attention_dp
-        among = batch / groups if groups > 1 else batch
-        value: Any = closed_loop.first_token(
-            alone, written(step, "step"), written(among, "users"), written(float(load.output), "output"), ahead
-        )
+        named = (own, "pass"), (step, "step"), (among, "users"), (float(output), "output"), (ahead, "together")
+        value: Any = closed_loop.first_token(*(written(number, name) for number, name in named))
         if besides:
             value = written(besides, "request") + value
         if load.chunk is not None and load.chunk < new:
@@ -273,7 +269,9 @@ def _first(
         many = server.in_a_pass(new, batch, load.chunk or server.budget)
         if not isinstance(server, Timed):
             spent = server.prompts_pass(load.prompt, load.cached, many).total
-            return told(value), ("pass / prompts in it", f"{spent:.9g} / {many}", prompt), request
+            shared = server.shared(load.prompt, load.cached, batch, context, many)
+            formula = "(pass - what the step takes anyway) / prompts in it"
+            return told(value), (formula, f"({spent:.9g} - {shared:.9g}) / {many}", prompt), request
         by = server.schedule
         mixed, *sizes = server.passes.mixed(batch, context, load.prompt, load.cached, many)
         decode, size = server.passes.step(batch, context)
