@@ -40,30 +40,19 @@ def first(server: Server, load: Load, users: int, step: float) -> tuple[serve.Pa
     """Formula and numbers of the seconds to the first token, and of what a prompt adds to the time between tokens."""
     new, pp = load.prompt - load.cached, server.setup.pp
     if server.bands() is not None:
-        own, further, besides = server.passing(load.prompt, load.cached, load.chunk)
-        groups = server.setup.attention_dp
-        value: Any = written(besides, "request") + closed_loop.first_token(
-            written(own, "pass of the slowest stage"),
-            written(step, "step"),
-            written(users / groups if groups > 1 else users, "users"),
-            written(float(load.output), "output"),
-            written(server.together(new, load.chunk), "together"),
-            written(further, "pass of the others"),
-            written(pp, "stages"),
-        )
-    else:
-        value = written(server.alone(load.prompt, load.cached, load.chunk)[0], "pass")
-        if load.chunk is not None:
-            each = written(step, "step") / written(pp, "stages")
-            riding = -(-new // load.chunk) * each + (written(step, "step") - each)
-            value = max(value, riding)
-    if server.bands() is not None:
+        besides, of_prompt = server.riding(load.prompt, load.cached, load.output, users, step, load.chunk)
+        names = "pass of the slowest stage", "step", "users", "output", "together", "pass of the others", "stages"
+        waits = written(besides, "request") + closed_loop.first_token(*map(written, map(float, of_prompt), names))
         of = pipelined.added(server, load.prompt, load.cached, users, load.context)
         chance = f"(1 - exp(-{of.come!r})) / {of.come!r}·max(0, 1 - {of.come!r} / {of.room:.9g})"
         numbers = f"({of.longest:.9g} + ({of.whole:.9g} - {of.longest:.9g}) / {of.pieces}·{chance}) / {of.many}"
         alone = "(1 - exp(-n)) / n·max(0, 1 - n / room)"
         formula = f"(slowest stage + (all stages - slowest stage) / pieces·{alone}) / prompts in a pass; n prompts come in a turn"
-        return told(value), (formula, numbers, of.seconds)
+        return told(waits), (formula, numbers, of.seconds)
+    value: Any = written(server.alone(load.prompt, load.cached, load.chunk)[0], "pass")
+    if load.chunk is not None:
+        each = written(step, "step") / written(pp, "stages")
+        value = max(value, -(-new // load.chunk) * each + (written(step, "step") - each))
     seconds = server.prompt(load.prompt, load.cached, users, load.context)
     many = server.in_a_pass(new, users, server.budget)
     between = server.decode(users, load.context).total
